@@ -74,7 +74,7 @@ def draw(net: Network, path: str | Path | None = None) -> Figure:
     Raises
     ------
     DeclarationError
-        If the suffix is not one of these, the file cannot be written, or there is nothing to draw.
+        If the suffix is not .png, .svg or .pdf, the file cannot be written, or there is nothing to draw.
     """
     if path is not None and Path(path).suffix.lower() not in SUFFIXES:
         raise DeclarationError(f"drawing {path}: the suffix must be one of {', '.join(SUFFIXES)}")
