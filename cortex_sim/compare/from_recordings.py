@@ -9,7 +9,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from cortex_sim.checks import listed
-from cortex_sim.compare.responses import Dissimilarities, Responses
+from cortex_sim.compare.responses import Dissimilarities, Responses, require_labels
 from cortex_sim.data.identities import identities
 from cortex_sim.data.real_numbers import require_real
 from cortex_sim.errors import DataError
@@ -317,6 +317,7 @@ def _groups(
             f"responses {name}: no coordinate {groups!r} of presentations; known: {listed(known)}"
         )
     labels: NDArray[Any] = values[groups].values
+    require_labels(f"responses {name}: {groups}", labels)
     if (labels != labels[first][stimulus]).any():
         raise DataError(
             f"responses {name}: {groups} differs between presentations of one stimulus; choose a coordinate "

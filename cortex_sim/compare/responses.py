@@ -72,6 +72,7 @@ class Responses:
         if self.groups is not None:
             object.__setattr__(self, "groups", np.asarray(self.groups))
             _check_lengths(f"responses {self.name}", {"groups": self.groups}, len(self), "stimuli")
+            require_labels(f"responses {self.name}: groups", self.groups)
 
     def _check_repeats(self) -> None:
         if self.repeats is None:
@@ -197,6 +198,18 @@ def _check_lengths(what: str, known: Mapping[str, Any], count: int, of: str) -> 
     for key, values in known.items():
         if np.shape(values) != (count,):
             raise DataError(f"{what}: {key} must be given for each of {count} {of}. Got {np.shape(values)}")
+
+
+def require_labels(what: str, labels: NDArray[Any]) -> None:
+    """Raise `DataError` where a label is missing: those without one would count as one group."""
+    if labels.dtype.kind in "biu":
+        return
+    without = [number for number, one in enumerate(labels.tolist()) if one is None or one != one or one == ""]
+    if without:
+        raise DataError(
+            f"{what}: {len(without)} of {len(labels)} are empty or NaN, such as entry {without[0]}; give "
+            f"each its group, or one of its own"
+        )
 
 
 def matched(

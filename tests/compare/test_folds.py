@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cortex_sim.compare.crossed import groups_of
 from cortex_sim.compare.folds import FOLDS, AcrossRuns, BlockedFolds, GroupedFolds, RandomFolds
 from cortex_sim.compare.responses import Responses
 from cortex_sim.errors import CortexSimError, DataError
@@ -80,3 +81,16 @@ def test_one_fold_is_no_cross_validation(kind):
 
 def test_folds_have_names():
     assert set(FOLDS) == {"random", "grouped", "blocked", "across_runs"}
+
+
+@pytest.mark.parametrize("missing", [np.nan, None, ""])
+def test_stimuli_without_a_group_are_no_group(missing):
+    """They would all be held out together, and be drawn together for intervals."""
+    groups = np.array(["a", "b", missing, "c", missing], dtype=object)
+    if missing is not None:
+        groups = groups.astype(str if missing == "" else object)
+    with pytest.raises(DataError, match="2 of 5 are empty or NaN, such as entry 2"):
+        Responses("five", list("vwxyz"), np.eye(5), groups=groups)
+    with pytest.raises(DataError, match="2 of 5 are empty or NaN"):
+        groups_of(groups, 5)
+    assert len(groups_of(np.array([1.5, 2.5, 1.5]), 3)) == 2
