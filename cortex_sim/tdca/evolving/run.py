@@ -12,7 +12,7 @@ import torch
 
 from cortex_sim import yaml_text
 from cortex_sim.errors import RunError
-from cortex_sim.runs import directory, identity
+from cortex_sim.runs import directory
 from cortex_sim.runs.directory import CHECKPOINT, METRICS, RUN
 from cortex_sim.runs.environment import machine, warn_if_another
 from cortex_sim.runs.files import read_tensors, write_tensors, write_text
@@ -22,6 +22,7 @@ from cortex_sim.tdca.evolving.kinds import OuterProblem
 from cortex_sim.tdca.evolving.reading import from_file
 from cortex_sim.tdca.outer.problem import whole
 from cortex_sim.tdca.workers.spreading import Spread, Workers, spread
+from cortex_sim.tdca.workers.worker import data_of
 
 ALONE = Workers()
 FIGURE = "progress.png"
@@ -101,7 +102,7 @@ class _Evolution:
         generator = torch.Generator().manual_seed(settings.seed + 1)
         self.search = settings.search().begin(work.problem, centre, settings.iterations, generator)
         self.iteration, self.contained, self.lost_before = 0, 0, 0
-        self.data = {name: identity.of_data(name, data_dir, times=False) for name in settings.sources()}
+        self.data = data_of(settings, data_dir)
         self.clock = _Clock()
         self.log = RunLog(out)
 

@@ -7,15 +7,17 @@ import secrets
 import shutil
 import socket
 import tempfile
+from collections.abc import Mapping
 from contextlib import suppress
 from logging import FATAL, getLogger
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from cortex_sim.errors import BuildError, RunError
 from cortex_sim.registry import registered_elsewhere
 from cortex_sim.tdca.workers.crew import WorkerLost
-from cortex_sim.tdca.workers.worker import Worker, this_host
+from cortex_sim.tdca.workers.worker import Worker, data_of, this_host
 
 if TYPE_CHECKING:
     from cortex_sim.tdca.workers.spreading import Workers
@@ -61,6 +63,8 @@ class RayPool:
         If no Ray runs at the address, it has too few CPUs, or machines have different versions of packages.
     """
 
+    _data: Mapping[str, Any] = MappingProxyType({})
+
     def __init__(self, settings: Any, data_dir: Path | None, workers: Workers) -> None:
         self._ray, self.size = _ray(), workers.count
         self._cpus = workers.count * workers.threads  # needed
@@ -74,6 +78,7 @@ class RayPool:
             if self._ours:
                 self._connect(workers)
             self._require_room(workers)
+            self._data = data_of(settings, data_dir)
             self._actors = [self._new() for _ in range(self.size)]
             for rank in range(self.size):
                 self._await(rank)
@@ -158,6 +163,12 @@ class RayPool:
                 raise RunError(
                     f"worker {rank}: {host.name} has {name} {there}, but this process has {here}; "
                     "install the same version on all machines"
+                )
+        for data, content in self._data.items():
+            if content != data and host.data.get(data, content) != content:  # its name: missing here
+                raise RunError(
+                    f"worker {rank}: {host.name} has other data {data} than this process, or none; copy "
+                    "the same to all machines"
                 )
 
     def send(self, rank: int, method: str, *given: Any) -> Any:

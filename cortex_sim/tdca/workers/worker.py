@@ -10,9 +10,9 @@ import os
 import pickle
 import platform
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ import torch
 from torch import Generator, Tensor
 
 from cortex_sim.registry import names, register
+from cortex_sim.runs import identity
 from cortex_sim.tdca.outer.nres import mirrored, redrawn
 from cortex_sim.tdca.outer.problem import Window
 from cortex_sim.tdca.workers.splitting import State
@@ -63,11 +64,12 @@ class Advanced:
 
 @dataclass(frozen=True)
 class Host:
-    """Machine, process and package versions of a worker."""
+    """Machine, process and package versions of a worker, and the content of its data sets by name."""
 
     name: str
     process: int
     versions: tuple[tuple[str, str], ...]
+    data: Mapping[str, Any] = field(default_factory=dict)
 
 
 def this_host() -> Host:
@@ -76,6 +78,11 @@ def this_host() -> Host:
 
     versions = (("cortex-sim", cortex_sim.__version__), ("torch", torch.__version__))
     return Host(platform.node(), os.getpid(), versions)
+
+
+def data_of(settings: Any, data_dir: Path | None) -> dict[str, Any]:
+    """Content of the data sets that an outer loop depends on, by name; a missing one is its name alone."""
+    return {name: identity.of_data(name, data_dir, times=False) for name in settings.sources()}
 
 
 class Worker:
@@ -109,8 +116,8 @@ class Worker:
         self._last: tuple[Tensor, Tensor] | None = None  # φ and loss of the window to be differentiated
 
     def host(self) -> Host:
-        """Its machine, process and versions."""
-        return this_host()
+        """Its machine, process, versions and data."""
+        return replace(this_host(), data=data_of(self._settings, self._data_dir))
 
     def cpu_seconds(self) -> float:
         """CPU time of its process so far, in s."""

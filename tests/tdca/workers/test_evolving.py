@@ -2,7 +2,8 @@
 
 import os
 import sys
-from dataclasses import dataclass
+from contextlib import nullcontext
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -211,6 +212,12 @@ def test_a_worker_that_can_never_start_ends_the_run(monkeypatch, caplog):
     pool._ray, pool._folder = Ended(), None
     pool._await(1)
     assert "none of Ray's 0 CPUs is free for it; start another machine" in caplog.text
+    other = replace(ray_pool.this_host(), name="node", data={"mnist": {"sha256": "b"}})
+    monkeypatch.setattr(ray_pool.RayPool, "answer", lambda self, ticket: other)
+    for content, said in (({"sha256": "b"}, None), ({"sha256": "a"}, "node has other data mnist than this")):
+        pool._ray, pool._data = Ended(), {"mnist": content, "digits": "digits"}
+        with pytest.raises(RunError, match=said) if said else nullcontext():
+            pool._await(1)
 
 
 def test_a_ray_of_ones_own_uses_no_network(ray_of_tests, monkeypatch):
