@@ -31,7 +31,7 @@ BATCHED = "time, on brian2's batched engine"
 SYNAPSES = "time, on brian2's synapses engine"
 SPIKES = "spiking units, on brian2"
 INNER_RUNS = "inner runs of outer loops"
-_PAIR = "below->above"  # a bottom-up projection's name, for what is declared beside one
+_PAIR = "below->above"  # name of a bottom-up projection, for paired feedback and rules
 _INNER = ("rules", "layered", "broadcast")  # modules of cortex_sim.tdca.inner that register inner rules
 
 
@@ -262,7 +262,7 @@ def _feedback(part: Any, word: Word | None, downs: list[TopDown]) -> str:
 
 
 def _added(down: TopDown, word: Word | None) -> str:
-    where = "beside each bottom-up projection"
+    where = "paired with each bottom-up projection"
     if word is not None and word.direct is not None:
         where = "from the top to each population"
         if word.onto_top is not None:

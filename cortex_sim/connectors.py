@@ -182,9 +182,9 @@ def has_weights(connector: Any) -> bool:
 
 
 def same_map(one: Any, other: Any) -> bool:
-    """Whether two connectors do the same with the same weights, however these are drawn.
+    """Whether two connectors act alike when given the same weights, however these are drawn.
 
-    Of a matrix the weights themselves say which synapses there are.
+    Any two matrix connectors do: which synapses exist follows from their weights.
     """
     if isinstance(one, Matrix) and isinstance(other, Matrix):
         return True

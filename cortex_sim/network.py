@@ -128,7 +128,7 @@ class Network(Wiring, DisplayedNetwork):
         Raises
         ------
         DeclarationError
-            If shapes do not fit, a population is unknown, a cycle would arise, or the two are connected.
+            If shapes do not fit, a population is unknown, the two are connected already, or a cycle arises.
         """
         own = plasticity, regulariser, constraint, reads
         projection = self._of_rates(BOTTOM_UP, pre, post, connector, *own)
@@ -200,7 +200,7 @@ class Network(Wiring, DisplayedNetwork):
         Raises
         ------
         DeclarationError
-            If a population is unknown, the two are connected this way, or the feedback is for other ones.
+            If a population is unknown, the two are connected so already, or feedback is for another pair.
         """
         kind = look_up("effect of a top-down projection", effect, validation.EFFECTS, exact=True)
         validation.check_effect(f"{pre}->{post}", effect, feedback, connector)

@@ -57,7 +57,7 @@ class Sparse(Matrix):
         """Raise `DeclarationError` if there are fewer pre units than ``in_degree``."""
         if self.in_degree is not None and self.in_degree > size(pre):
             raise DeclarationError(
-                f"projection {name}: Sparse asks for in_degree={self.in_degree}, but "
+                f"projection {name}: Sparse has in_degree={self.in_degree}, but "
                 f"{name.partition('->')[0]} has {size(pre)} units; give at most {size(pre)}"
             )
         super().check(name, pre, post)

@@ -233,9 +233,10 @@ def _require_same_shapes(kind: str, what: str, kept: Arrays, new: Arrays, net: N
     for name in {**kept, **new}:
         ours, theirs = kept.get(name), new.get(name)
         if ours is None or theirs is None:
-            where = f"network {net.name} has" if ours is None else "the state holds"
+            parts = f"network {net.name}", "the state"
+            one, other = parts if ours is None else parts[::-1]
             raise BuildError(
-                f"{kind} {name}: {where} {what}, the other does not; give the state of the same network"
+                f"{kind} {name}: {one} has {what}, but {other} does not; give the state of the same network"
             )
         if np.shape(ours) != np.shape(theirs):
             raise BuildError(

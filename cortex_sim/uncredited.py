@@ -1,8 +1,8 @@
 """Projections that carry activity but no credit: where supervised rules miss part of the gradient.
 
 Lateral and gain projections act on rates only. Credit treats their effect as constant, so weights upstream of
-them get no credit for what they change through them. If nothing upstream learns from credit, for instance
-where a source sets the gain, nothing is missing.
+them receive no credit for effects that pass through them. If nothing upstream learns from credit, for
+instance where a source sets the gain, nothing is missing.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""A residual network like ResNet-18 (He et al. 2016, arXiv 1512.03385): two convolutions beside a skip."""
+"""A residual network like ResNet-18 (He et al. 2016, arXiv 1512.03385): two convolutions and a skip."""
 
 from collections.abc import Sequence
 from typing import Any

@@ -107,7 +107,7 @@ def extended(net):
     "net, message",
     [
         (lambda: network(hidden=6), r"population V2: has shape \(6,\)"),
-        (lambda: without_bias(network()), "population V2: the state holds biases, the other does not"),
+        (lambda: without_bias(network()), "population V2: the state has biases, but network small does not"),
         (
             lambda: extended(network()),
             "population V3: is only in network small; give the state of the same network",

@@ -124,7 +124,7 @@ def test_feedback_beside_it_has_the_same_synapses():
         (lambda: cs.Sparse(probability=1.5), "probability must be at most 1. Got 1.5"),
         (lambda: cs.Sparse(probability=0), "probability must be a positive number"),
         (lambda: cs.Sparse(in_degree=0), "in_degree must be a whole number of at least 1"),
-        (lambda: joined(cs.Sparse(in_degree=36)), "asks for in_degree=36, but retina has 35 units"),
+        (lambda: joined(cs.Sparse(in_degree=36)), "Sparse has in_degree=36, but retina has 35 units"),
         (lambda: cs.Arbor(), r"give radius=3, width=2 \(Gaussian\), or both"),
         (lambda: cs.Arbor(radius=-1), "radius must be a positive number"),
         (lambda: cs.Arbor(radius=1, wrap=1), "wrap must be True or False"),
