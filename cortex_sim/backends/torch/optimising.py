@@ -132,7 +132,9 @@ def require_length(optimiser: torch.optim.Optimizer, updates: int | None) -> Non
 def _own(model: Core, optimiser: torch.optim.Optimizer, updates: int | None) -> torch.optim.Optimizer:
     name = type(optimiser).__name__
     if isinstance(optimiser, torch.optim.LBFGS):
-        raise RunError("optimiser LBFGS: needs the objective several times per update; give another, as Adam")
+        raise RunError(
+            "optimiser LBFGS: needs the objective several times per update; give another, such as Adam"
+        )
     own = {id(p) for p in model.parameters()}
     if any(id(p) not in own for group in optimiser.param_groups for p in group["params"]):
         raise RunError(

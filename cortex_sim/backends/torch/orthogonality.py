@@ -124,7 +124,8 @@ def largest_growth(product: Callable[[Tensor], Tensor], like: Tensor, steps: int
 def pull_back(w: Tensor, rule: HardOrthogonality, name: str) -> Tensor:
     """Weights closer to orthogonal, with the same gain s and shape (post, inputs).
 
-    X ← X + ½ρ(X − XXᵀX) on X = W/s, or the exact polar factor where that would not converge.
+    X ← X + ½ρ(X − XXᵀX) on X = W/s, with ρ the rule's strength, or the exact polar factor where this would
+    not converge.
     """
     wide = w if is_wide(w) else w.mT
     x = _nearer(wide, rule, name) if w.ndim == 2 else _each_nearer(wide, rule, name)
