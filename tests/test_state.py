@@ -1,5 +1,6 @@
 """What a network has learned, as one object: written, read, and fitted to another rule."""
 
+import copy
 from dataclasses import replace
 
 import numpy as np
@@ -181,6 +182,17 @@ def test_what_is_no_path_is_refused(given):
         cs.load(given)
     with pytest.raises(RunError, match=r"give a path|no file can have this name"):
         cs.save(initial(network()), given)
+
+
+def test_counts_of_order_and_noise_pass_through_a_simulation():
+    """Else a model that goes on from it would replay the order and noise of its first epochs."""
+    origin = {"backend": "torch", "seed": 1, "updates": 8, "draws": 9, "epochs": 2, "precision": "64"}
+    state = replace(initial(pooled()), origin=origin)
+    simulation = copy.deepcopy(cs.brian2.build(pooled(), seed=3, state=state))
+    found = simulation.state().origin
+    assert {name: found[name] for name in origin} == origin | {"backend": "brian2", "seed": 3}
+    model = cs.torch.build(pooled(), state=simulation.state())
+    assert (model.epochs_done, model.steps_done, model.clock.draws) == (2, 8, 9)
 
 
 def test_a_loaded_model_goes_on_with_other_noise_and_another_order(tmp_path):

@@ -128,6 +128,7 @@ class Simulation:
         self.net, self.seed = net, seed
         start = initial(net, seed) if state is None else as_state(state).fitted_to(net, seed)
         self.preprocessing = start.preprocessing
+        self._origin = {} if state is None else dict(start.origin)  # counts of torch's order and noise
         self.weights = Weights(self.circuit, start)
         check_additions(net, equations, extra)
         self.setup = Setup(engine, dt_ms, method, self._noise(noise), dict(equations or {}), target)
@@ -296,8 +297,9 @@ class Simulation:
             self._made.engine.take_edits()
         from cortex_sim import __version__
 
-        origin = {"backend": "brian2", "seed": self.seed, "cortex_sim_version": __version__}
-        return State(self.net, **self.weights.as_learned(), preprocessing=self.preprocessing, origin=origin)
+        own = {"backend": "brian2", "seed": self.seed, "cortex_sim_version": __version__}
+        about = {"preprocessing": self.preprocessing, "origin": self._origin | own}
+        return State(self.net, **self.weights.as_learned(), **about)
 
     def checkpoint(self) -> dict[str, np.ndarray]:
         """Everything that the next trial depends on, by name."""
