@@ -25,7 +25,7 @@ def pooled_rankings(
 ) -> list[Ranking]:
     """One ranking for each metric by which models are ranked in all data sets.
 
-    In each data set the population of a model is chosen on other stimuli than it is scored on, and its scores
+    In each data set the population of a model is chosen on stimuli on which it is not scored, and its scores
     are pooled; differences between models are taken within data sets.
 
     Parameters
