@@ -298,7 +298,7 @@ class Simulation:
         from cortex_sim import __version__
 
         own = {"backend": "brian2", "seed": self.seed, "cortex_sim_version": __version__}
-        about = {"preprocessing": self.preprocessing, "origin": self._origin | own}
+        about: dict[str, Any] = {"preprocessing": self.preprocessing, "origin": self._origin | own}
         return State(self.net, **self.weights.as_learned(), **about)
 
     def checkpoint(self) -> dict[str, np.ndarray]:
