@@ -41,6 +41,7 @@ def checked(data: xr.Dataset, source: str, stimuli: object = None) -> xr.Dataset
         If something is wrong; the message says in one line what, and how to correct it.
     """
     _require_identities(source, data)
+    _require_labels(source, data)
     if stimuli is not None:
         _require_stimuli(source, data, _ids_of(stimuli))
     if "dissimilarity" in data:
@@ -82,6 +83,20 @@ def _require_identities(source: str, data: xr.Dataset) -> None:
             f"neural data {source}: {len(without)} of {len(ids)} entries of stimulus_id are empty or NaN, "
             f"such as entry {without[0]}; leave these presentations out, or give their stimuli"
         )
+
+
+def _require_labels(source: str, data: xr.Dataset) -> None:
+    """Raise where some have a session or animal, and others none: these would count as one of that name."""
+    for name in ("session", "animal"):
+        if name not in data.coords or len(data[name].dims) != 1:
+            continue
+        labels = data[name].values.astype(str).tolist()
+        without = [at for at, one in enumerate(labels) if one.strip().lower() in ("", "nan", "none", "nat")]
+        if 0 < len(without) < len(labels):
+            raise DataError(
+                f"neural data {source}: {len(without)} of {len(labels)} entries of {name} are empty or NaN, "
+                f"such as entry {without[0]}; give each its {name}, or leave it out"
+            )
 
 
 def _require_stimuli(source: str, data: xr.Dataset, known: list[str]) -> None:

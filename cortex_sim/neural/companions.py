@@ -165,10 +165,16 @@ def time_bins(stored: Stored, count: int, of: str) -> tuple[NDArray[np.float64],
         if stored.shape(name) != (count,):
             raise stored.refused(name, f"{of} has {count} time bins: give one time in ms for each")
     start, end = (stored.numbers(name, "(time_bin,)") for name in TIME_BINS)
-    if (end - start).max() < SHORTEST_MS and max(np.abs(start).max(), np.abs(end).max()) < LATEST_S:
+    if look_like_seconds(start, end):
         raise stored.refused(
             "time_bin_end",
             f"bins of at most {(end - start).max():g} ms look like seconds; give ms, or save netCDF, where "
             f"times have units",
         )
     return start, end
+
+
+def look_like_seconds(start: NDArray[np.float64], end: NDArray[np.float64]) -> bool:
+    """Whether times of bins, said to be in ms, are so short and early that they must be in s."""
+    latest = max(np.abs(start).max(), np.abs(end).max())
+    return bool((end - start).max() < SHORTEST_MS and latest < LATEST_S)

@@ -19,6 +19,7 @@ from cortex_sim.checks import listed
 from cortex_sim.data.identities import identities
 from cortex_sim.data.limits import MAX_BYTES
 from cortex_sim.errors import DataError
+from cortex_sim.neural.companions import TIME_BINS, look_like_seconds
 from cortex_sim.neural.shape import rdms, recording
 from cortex_sim.neural.stored import one_line, opened
 
@@ -196,7 +197,13 @@ def _bins(path: Path, opened: xr.Dataset, bins: dict[str, Any]) -> tuple[Any, ..
             f"neural data {path}: has time bins without time_bin_start and time_bin_end in ms; add both as "
             f"coordinates of time_bin (has {listed(bins)})"
         )
-    return tuple(bins[name] * _ms(path, opened, name) for name in ("time_bin_start", "time_bin_end"))
+    start, end = (bins[name] * _ms(path, opened, name) for name in TIME_BINS)
+    if not any("units" in opened[name].attrs for name in TIME_BINS) and look_like_seconds(start, end):
+        raise DataError(
+            f"neural data {path}: time_bin_start and time_bin_end have no units, and look like seconds; give "
+            f"them the attribute units, 's' or 'ms'"
+        )
+    return start, end
 
 
 def _ms(path: Path, opened: xr.Dataset, name: str) -> float:

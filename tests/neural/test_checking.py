@@ -40,6 +40,16 @@ def test_identities_are_unique_within_their_session():
     )
 
 
+@pytest.mark.parametrize("name", ["session", "animal"])
+def test_a_missing_session_is_no_session(name):
+    for labels in (["s", "", "t", "t", ""], np.array([1.0, np.nan, 2.0, 2.0, np.nan])):
+        said = refusal(made(rates(6, 5), neuroids={name: labels}))
+        assert f"2 of 5 entries of {name} are empty or NaN, such as entry 1" in said
+    of_presentations = made(rates(6, 5), presentations={name: [1.0, np.nan, 1.0, 2.0, 2.0, 2.0]})
+    assert f"1 of 6 entries of {name}" in refusal(of_presentations)
+    checked(made(rates(6, 5), neuroids={name: ["nan"] * 5}), "set.npz")  # of none it is known
+
+
 def test_a_repetition_occurs_once():
     wrong = made(rates(6, 5), repetition=[0, 0, 0, 1, 0, 1])
     assert "stimulus_id 'a' has repetition 0 more than once; number" in refusal(wrong)

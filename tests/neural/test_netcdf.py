@@ -197,3 +197,15 @@ def test_binning_needs_spike_times(tmp_path, rate):
     plain(rate).to_netcdf(tmp_path / "w.nc", engine="h5netcdf")
     with pytest.raises(DataError, match="this file holds no spike times; leave out window_ms"):
         neural.load(tmp_path / "w.nc", window_ms=(0, 10))
+
+
+def test_time_bins_without_units_that_look_like_seconds_are_refused(tmp_path, rate):
+    data = xr.Dataset({"rate": (("presentation", "neuroid", "time_bin"), rate)}, plain(rate).coords)
+    starts = 0.05 * np.arange(rate.shape[2])
+    for units in ({}, {"units": "s"}):
+        times = {"time_bin_start": starts, "time_bin_end": starts + 0.05}
+        known = {name: ("time_bin", values, units) for name, values in times.items()}
+        data.assign_coords(known).to_netcdf(tmp_path / f"{len(units)}.nc", engine="h5netcdf")
+    with pytest.raises(DataError, match="have no units, and look like seconds"):
+        neural.load(tmp_path / "0.nc")
+    assert neural.load(tmp_path / "1.nc").time_bin_end.values[0] == pytest.approx(50.0)
