@@ -13,7 +13,7 @@ from cortex_sim.checks import listed, require_count
 from cortex_sim.compare.bootstrap import refitting
 from cortex_sim.compare.crossed import groups_of
 from cortex_sim.compare.metric import Evaluation, Metric, Numbers
-from cortex_sim.compare.responses import Dissimilarities, Responses
+from cortex_sim.compare.responses import Dissimilarities, Responses, require_labels
 from cortex_sim.compare.streams import CHOICE
 from cortex_sim.compare.uncertainty import Refit, compares_pairs
 from cortex_sim.errors import DataError
@@ -145,6 +145,8 @@ def cross_fitted(
     require_count("choice of a population", minimum=0, seed=seed)
     if not evaluations:
         raise DataError("choice of a population: no evaluation; give one for each population")
+    if groups is not None:
+        require_labels("choice of a population: groups", np.asarray(groups))
     counts = {one.stimuli for one in evaluations.values()}
     if len(counts) != 1:
         raise DataError(

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cortex_sim.compare.metric import Numbers
-from cortex_sim.compare.responses import Array, require_labels
+from cortex_sim.compare.responses import Array
 from cortex_sim.errors import DataError
 
 #: Scores of all evaluations, shape (evaluation,), for these stimuli and these units; None means all.
@@ -181,6 +181,5 @@ def groups_of(labels: NDArray[Any] | None, size: int) -> list[NDArray[Any]]:
         return list(np.arange(size)[:, None])
     if np.shape(labels) != (size,):
         raise DataError(f"groups: give one for each of {size} stimuli or units. Got shape {np.shape(labels)}")
-    require_labels("groups", np.asarray(labels))
     _, group = np.unique(np.asarray(labels).astype(str), return_inverse=True)
     return [np.flatnonzero(group == which) for which in range(int(group.max()) + 1)]

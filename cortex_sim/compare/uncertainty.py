@@ -20,7 +20,7 @@ from cortex_sim.compare.crossed import (
 )
 from cortex_sim.compare.half_samples import half_samples
 from cortex_sim.compare.metric import Evaluation, Numbers
-from cortex_sim.compare.responses import Array
+from cortex_sim.compare.responses import Array, require_labels
 from cortex_sim.compare.rsa import RsaEvaluation
 from cortex_sim.compare.streams import RESAMPLES
 from cortex_sim.errors import DataError
@@ -98,6 +98,8 @@ def uncertainty(
     require_count("interval", minimum=100, resamples=resamples)
     require_count("interval", minimum=2, splits=splits)
     require_count("interval", minimum=0, seed=seed)
+    if groups is not None:
+        require_labels("interval: groups", np.asarray(groups))
     rng = np.random.default_rng([seed, RESAMPLES])
     factors = {name: _factor(name, compared, groups) for name in over}
     known: dict[str, Array] = {}

@@ -5,14 +5,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cortex_sim.compare.crossed import groups_of
+from cortex_sim.compare.bootstrap import interval
 from cortex_sim.compare.folds import FOLDS, AcrossRuns, BlockedFolds, GroupedFolds, RandomFolds
 from cortex_sim.compare.responses import Responses
+from cortex_sim.compare.rsa import Rsa
 from cortex_sim.errors import CortexSimError, DataError
 
 
-def responses(n, groups=None):
-    return Responses("V4", [f"s{i}" for i in range(n)], np.zeros((n, 2)), groups=groups)
+def responses(n, groups=None, values=None):
+    given = np.zeros((n, 2)) if values is None else values
+    return Responses("V4", [f"s{i}" for i in range(n)], given, groups=groups)
 
 
 def assign(kind, data, seed=0):
@@ -91,6 +93,7 @@ def test_stimuli_without_a_group_are_no_group(missing):
         groups = groups.astype(str if missing == "" else object)
     with pytest.raises(DataError, match="2 of 5 are empty or NaN, such as entry 2"):
         Responses("five", list("vwxyz"), np.eye(5), groups=groups)
-    with pytest.raises(DataError, match="2 of 5 are empty or NaN"):
-        groups_of(groups, 5)
-    assert len(groups_of(np.array([1.5, 2.5, 1.5]), 3)) == 2
+    varied = responses(5, values=np.vander(np.arange(5.0)))
+    known = Rsa(measure="euclidean").evaluate(varied, varied)
+    with pytest.raises(DataError, match="interval: groups: 2 of 5 are empty or NaN"):
+        interval(known, groups=groups)
