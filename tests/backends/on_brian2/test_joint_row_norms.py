@@ -110,7 +110,9 @@ def test_resumes_where_it_was():
 def test_weights_set_from_outside_must_have_the_total_together(engine):
     sim = cs.brian2.build(network(), engine=engine)
     w = {name: sim.weights.outward(name) for name in NAMES}
-    with pytest.raises(cs.RunError, match="left->V1 and right->V1: the sum of row 0 is .*RowNorm keeps it at 1.2"):
+    with pytest.raises(
+        cs.RunError, match="left->V1 and right->V1: the sum of row 0 is .*RowNorm keeps it at 1.2"
+    ):
         sim.weights.overwrite("left->V1", 0.9 * w["left->V1"])
     np.testing.assert_array_equal(sim.weights.outward("left->V1"), w["left->V1"])
     moved = {"left->V1": w["left->V1"].copy(), "right->V1": w["right->V1"].copy()}

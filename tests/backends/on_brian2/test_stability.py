@@ -104,7 +104,9 @@ def test_wrong_settings_are_refused(settings, message):
 
 def test_what_has_no_rate_dynamics_is_refused_by_name():
     finite = chain(init=NEAR).with_rule(cs.GaitProp(form="finite"))
-    with pytest.raises(cs.BuildError, match="computes targets layer by layer, which has no rate dynamics"):
+    with pytest.raises(
+        cs.BuildError, match="computes targets layer by layer, for which there are no rate dynamics"
+    ):
         cs.brian2.build(finite)
     auxiliary = chain(init=NEAR).with_rule("gait_prop", auxiliary=True, damping=0)
     with pytest.raises(cs.BuildError, match=r"projection \S+: auxiliary units have no rate dynamics"):
