@@ -114,7 +114,7 @@ BAD = {
     "no stimuli": (["pixels", "{bare}"], "needs the stimuli"),
     "no time": (["{run}", "{v4}", "--over-time"], "have no time bins; give --bin-ms"),
     "bins without time": (["{run}", "{v4}", "--bin-ms", "10"], "--bin-ms 10: is for --over-time"),
-    "bins of counts": (["{run}", "{v4}", "--over-time", "--bin-ms", "10"], "apply to spike times"),
+    "bins of counts": (["{run}", "{v4}", "--over-time", "--bin-ms", "10"], "holds no spike times"),
     "folder exists": (["{run}", "{v4}", "--out", "{folder}"], "already exists"),
 }
 
