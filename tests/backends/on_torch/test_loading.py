@@ -126,7 +126,7 @@ def test_what_workers_find_unreadable_is_named_once(tmp_path, caplog):
             ahead.batch(*task)
     assert list(ahead.unreadable.reasons) == ["train/a/p.3.jpg"]
     assert [r.message for r in caplog.records if "cannot be read" in r.message] == [
-        f"data {folder}: train/a/p.3.jpg cannot be read (cannot identify image file), another picture of its "
+        f"data {folder}: train/a/p.3.jpg cannot be read (cannot identify image file); another picture of its "
         "class takes its place"
     ]
 
