@@ -80,7 +80,8 @@ class SeedStatistics:
 
         lines = ["group,seed number,value"]
         for name, values in self.values.items():
-            lines += [f'"{name}",{number},{float(value)!r}' for number, value in enumerate(values)]
+            quoted = '"' + name.replace('"', '""') + '"'
+            lines += [f"{quoted},{number},{float(value)!r}" for number, value in enumerate(values)]
         write_text(Path(path), "\n".join(lines) + "\n")
 
     def __str__(self) -> str:

@@ -1,5 +1,6 @@
 """Sweeps: every seed and setting, in one dataset; interrupted, it ends with the same bytes."""
 
+import csv
 import os
 import shutil
 import signal
@@ -14,7 +15,7 @@ import pytest
 import cortex_sim as cs
 from cortex_sim.cli import main
 from cortex_sim.errors import CortexSimError, DataError
-from cortex_sim.experiments.seed_statistics import over_seeds, sign_flip
+from cortex_sim.experiments.seed_statistics import SeedStatistics, over_seeds, sign_flip
 
 ROOT = Path(__file__).resolve().parents[2]
 SCRIPT = """
@@ -167,6 +168,12 @@ def test_a_measure_of_ones_own_and_its_numbers_on_disk(swept, tmp_path):
     lines = (tmp_path / "numbers.csv").read_text().splitlines()
     assert len(lines) == 1 + 4 * 3
     assert float(lines[1].rpartition(",")[2]) == found.values["intact, eta_per_s=1.0"][0]
+
+
+def test_any_name_of_a_group_stays_one_cell(tmp_path):
+    SeedStatistics("rate", {'the "cut", late': np.array([0.5])}, ()).to_csv(tmp_path / "numbers.csv")
+    with (tmp_path / "numbers.csv").open(newline="") as file:
+        assert list(csv.reader(file))[1] == ['the "cut", late', "0", "0.5"]
 
 
 # -- refusals ---------------------------------------------------------------------------------------
