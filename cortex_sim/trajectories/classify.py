@@ -45,15 +45,16 @@ CLASSIFIERS: dict[str, Callable[..., Any]] = {"random_forest": random_forest, "l
 
 @dataclass(frozen=True)
 class Outcome:
-    """Predictions for runs whose group was held out, each of shape (run,).
+    """Predictions for runs that were held out, each of shape (run,).
 
     Parameters
     ----------
     rule, predicted : array of str
     group : array
-        What was held out together, by default the architecture.
+        Architecture of each run, whatever was held out.
     seed : array
-        Runs of one group and seed share initial weights, so they are not independent.
+        Runs of one architecture and seed share initial weights, so they are not independent: intervals
+        resample architectures, then seeds within each.
     """
 
     rule: Names
@@ -105,7 +106,7 @@ class Outcome:
         return sorted(pairs, key=lambda pair: -pair[2])
 
     def by_group(self) -> dict[str, float]:
-        """Share of runs that are right, by group."""
+        """Share of runs that are right, by architecture."""
         return {str(g): float(self.correct[self.group == g].mean()) for g in dict.fromkeys(self.group)}
 
     def interval(self, **settings: Any) -> tuple[float, float]:
