@@ -79,15 +79,18 @@ def test_a_missing_whole_number_is_refused(tmp_path):
         neural.load(file)
 
 
-@pytest.mark.parametrize(("units", "factor"), [("s", 1000), ("ms", 1), (None, 1), ("furlongs", None)])
-def test_time_bins_are_in_ms_whatever_the_file_counts_in(tmp_path, units, factor):
+@pytest.mark.parametrize(
+    ("units", "factor", "width"), [("s", 1000, 0.1), ("ms", 1, 0.1), (None, 1, 10), ("furlongs", None, 0.1)]
+)
+def test_time_bins_are_in_ms_whatever_the_file_counts_in(tmp_path, units, factor, width):
     known = {} if units is None else {"units": units}
+    edges = width * np.arange(4)
     made = xr.Dataset(
         {"rate": (("presentation", "neuroid", "time_bin"), RATE.reshape(2, 4, 3))},
         {
             "stimulus_id": ("presentation", ["a", "b"]),
-            "time_bin_start": ("time_bin", [0.0, 0.1, 0.2], known),
-            "time_bin_end": ("time_bin", [0.1, 0.2, 0.3], known),
+            "time_bin_start": ("time_bin", edges[:-1], known),
+            "time_bin_end": ("time_bin", edges[1:], known),
         },
     )
     made.to_netcdf(tmp_path / "d.nc", engine="h5netcdf")
@@ -96,7 +99,7 @@ def test_time_bins_are_in_ms_whatever_the_file_counts_in(tmp_path, units, factor
             neural.load(tmp_path / "d.nc")
     else:
         found = neural.load(tmp_path / "d.nc")
-        np.testing.assert_allclose(found.time_bin_end, np.array([0.1, 0.2, 0.3]) * factor)
+        np.testing.assert_allclose(found.time_bin_end, edges[1:] * factor)
 
 
 def test_presentations_are_no_rdms_although_their_number_fits(tmp_path):
