@@ -74,8 +74,8 @@ def test_an_arbor_reaches_what_is_near(wrap):
 
 
 def test_a_gaussian_arbor_is_met_by_distance():
-    net, up = joined(cs.Arbor(width=2.0), (12, 9, 9), (12, 9, 9))
-    exists, distance = net.wiring(up), cs.Arbor(width=2.0).distances((12, 9, 9), (12, 9, 9))
+    net, up = joined(cs.Arbor(width=2.0), (4, 9, 9), (4, 9, 9))
+    exists, distance = net.wiring(up), cs.Arbor(width=2.0).distances((4, 9, 9), (4, 9, 9))
     for d in (0.0, 1.0, 2.0, 3.0):
         at = np.isclose(distance, d)
         expected = np.exp(-d * d / 8)
