@@ -207,8 +207,8 @@ def require_labels(what: str, labels: NDArray[Any]) -> None:
     without = [number for number, one in enumerate(labels.tolist()) if one is None or one != one or one == ""]
     if without:
         raise DataError(
-            f"{what}: {len(without)} of {len(labels)} are empty or NaN, such as entry {without[0]}; give "
-            f"each its group, or one of its own"
+            f"{what}: {len(without)} of {len(labels)} are empty or NaN, such as entry {without[0]}; name "
+            "the group of each, a separate one for those that belong to none"
         )
 
 

@@ -28,7 +28,7 @@ def warn_of_copies(source: str, data: xr.Dataset) -> None:
         )
     if _repeats_are_copies(rate, data["stimulus_id"].values):
         log.warning(
-            "neural data %s: all repeats of every stimulus are exactly alike, so the reliability is 1 "
+            "neural data %s: all repeats of every stimulus are identical, so the reliability is 1 "
             "whatever the noise; if these are means, save them once, as response_mean",
             source,
         )

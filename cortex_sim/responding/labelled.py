@@ -64,7 +64,7 @@ def in_order_of_training(stimuli: StimulusSet, shown: Candidate) -> StimulusSet:
     unknown = [name for name in names if name not in trained]
     if len(unknown) == len(names):
         log.warning(
-            "data %s: no class is called as those of the training of %s; %s count as %s, in this order",
+            "data %s: has none of the class names that %s was trained on; %s count as %s, in this order",
             *(stimuli.name, shown.name, ", ".join(names[:3]), ", ".join(trained[:3])),
         )
         return stimuli

@@ -126,7 +126,7 @@ def test_copies_of_one_response_as_repeats_are_said(tmp_path, repeats, caplog):
     copies = np.repeat(repeats.mean(1, keepdims=True), REPEATS, 1)
     copies[2, 3:] = np.nan
     neural.load(in_npz(tmp_path, response_repeats=copies, stimulus_id=IDS))
-    assert "all repeats of every stimulus are exactly alike" in caplog.text
+    assert "all repeats of every stimulus are identical" in caplog.text
 
 
 def test_a_neuroid_that_is_there_twice_is_said(tmp_path, repeats, caplog):
