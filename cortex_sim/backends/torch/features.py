@@ -15,8 +15,8 @@ from cortex_sim.errors import RunError
 class Features(nn.Module):
     """Rates of named populations, in plain autograd's graph, for use within plain torch code.
 
-    ``features(x)`` maps names to rates (presentation, *shape), or (presentation, step, *shape) of an unrolled
-    network. Gradients are those of autograd, whatever rules are declared. The model is not copied: its
+    ``features(x)`` maps names to rates (presentation, *shape), with a second axis, step, if the network is
+    unrolled. Gradients are those of autograd, whatever rules are declared. The model is not copied: its
     weights are ``features.parameters()``, and ``features.requires_grad_(False)`` freezes them. As in any
     module, normalisers and dropout act as in training until ``features.eval()``.
 

@@ -56,7 +56,7 @@ class Model(Core):
 
     @known_arguments("model.backprop_updates")
     def backprop_updates(self, x: Any, y: Any, *, biases: bool = False) -> dict[str, Tensor]:
-        """Change by backpropagation; see `cortex_sim.backends.torch.changes.backprop_updates`."""
+        """Change by backpropagation: the negative gradient, by autograd, of the same objective."""
         return changes.backprop_updates(self, x, y, biases=biases)
 
     @known_arguments("model.credits")
