@@ -180,7 +180,7 @@ def declared_rule(net: Network) -> str | None:
 
 
 def with_regularisers(net: Network, regularisers: list[Any]) -> Network:
-    """The network with these regularisers on every plastic projection that carries credit back."""
+    """The network with these regularisers on every plastic bottom-up projection that is not from a source."""
     made = tuple(registry.make("regulariser", r) for r in regularisers)
     other = net.copy()
     for p in net.bottom_ups:

@@ -111,7 +111,7 @@ class Inverse:
     refresh : int, default 1
         Updates between two computations of (WWᵀ + αI)⁻¹; the Wᵀ that multiplies it is always the current one.
     tolerance : float, default 0.0
-        For the iterative solver: if omitting the whole series causes a smaller error (spectral norm,
+        For the iterative solver: if omitting the whole series causes an error below this (spectral norm,
         relative), it is omitted, and B is a multiple of Wᵀ until the next computation.
     keeps : {"gram", "difference"}, default "gram"
         What is computed at a refresh and used until the next: (WWᵀ + αI)⁻¹, or the difference B − Wᵀ, so that

@@ -59,7 +59,7 @@ def _check_pair(projection: Projection, other: Projection, norm: RowNorm) -> Non
 
 
 def _check_given(net: Network, projections: list[Projection], group: Joined) -> None:
-    """Given weights are not changed, so all projections must have them, and they must have the total."""
+    """Given weights are not changed, so all projections or none must have them; then they have the total."""
     given = {p.name: w for p in projections if (w := given_weights(p)) is not None}
     without = [p.name for p in projections if p.name not in given]
     if without and given:

@@ -1,4 +1,4 @@
-"""Connectors without all synapses: chosen at random, by number, or by distance between two sheets.
+"""Connectors with only some of the synapses: by chance, by number, or by distance between two sheets.
 
 Which synapses exist is part of the declaration, like the number of units: it follows from the connector
 (including its ``seed``) and the projection's name, not from the seed with which weights are drawn.

@@ -145,7 +145,7 @@ def _for_each_level(network: DenseCredit) -> None:
     for name, found in (("channels", channels), ("kernel", kernels)):
         if len(found) != network.levels:
             raise DeclarationError(
-                f"DenseCredit: {name} has {len(found)} values for levels={network.levels}; give one per level"
+                f"DenseCredit: {name} must have one value per level, {network.levels}. Got {len(found)}"
             )
     for k in channels:
         require_count(network, channels=k)

@@ -46,8 +46,8 @@ def reads_as(net: Network, p: Projection) -> Projection | None:
 
     A top-down rule that makes the same change as its paired projection (`KolenPollack`) reads as that one
     does, otherwise the two would not become transposes. A rule of weights from credit channels
-    (`PlasticDiffusion`) reads as the first bottom-up projection from its post population that reads units
-    rather than patches.
+    (`PlasticDiffusion`) reads as the first bottom-up projection from its post population with ``reads`` of
+    units rather than patches.
     """
     if p.reads is not None:
         return p

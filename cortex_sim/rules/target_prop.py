@@ -21,8 +21,8 @@ class TargetProp:
     At the top t_L = r_L + γ c_L; below, t is the target of the population above.
 
     The credit also contains the reconstruction error g(r) − r_pre, with g(t) = B(f⁻¹(t) − b): with an
-    imperfect inverse weights change although no target differs from its rate. The rule works only in chains
-    of dense projections, since g inverts the whole drive of a population.
+    imperfect inverse weights below change although the top's target equals its rate. The rule works only in
+    chains of dense projections, since g inverts the whole drive of a population.
 
     Parameters
     ----------

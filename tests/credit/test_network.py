@@ -135,8 +135,8 @@ def test_a_trained_context_starts_where_training_ended():
     "settings, message",
     [
         ({"channels": 0}, "channels must be a whole number"),
-        ({"levels": 2, "channels": (3,)}, "channels has 1 values for levels=2"),
-        ({"levels": 2, "kernel": (Ring(),)}, "kernel has 1 values for levels=2"),
+        ({"levels": 2, "channels": (3,)}, "channels must have one value per level, 2. Got 1"),
+        ({"levels": 2, "kernel": (Ring(),)}, "kernel must have one value per level, 2. Got 1"),
         ({"levels": 2, "channels": (3, 4), "pooled": True}, "equally many channels at all levels"),
         ({"context": "gradient"}, "unknown context 'gradient'"),
         ({"kernel": "star"}, "unknown kernel 'star'"),

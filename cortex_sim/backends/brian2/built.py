@@ -125,7 +125,7 @@ def equations_of(circuit: Circuit, setup: Setup, features: frozenset[str]) -> di
 
 
 def patch_states(circuit: Circuit, p: Apical) -> int:
-    """Apical states of a convolution's inverse a presentation: places times C_in·k·k, C_in of all groups."""
+    """Apical states per presentation of a convolution's inverse: places · C_in·k·k, C_in of all groups."""
     assert p.up is not None
     return p.operator.groups * p.operator.places * int(np.prod(circuit.net.weight_shape(p.up)[1:]))
 

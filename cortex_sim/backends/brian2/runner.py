@@ -161,7 +161,7 @@ class Runner:
         self.keep(Sample(self._shown, values, weights, time_ms, loops, states, self.loops.shorter_ms))
         self._left -= 1
         if not self._left and self._spare_steps:
-            self.built.network.stop()  # closed loops made trials shorter than the run was planned
+            self.built.network.stop()  # closed loops made trials shorter than planned when the run began
 
     def _weights_due(self) -> dict[str, np.ndarray]:
         due = (self._shown.trials[-1] + 1) % self.wanted.weights_every == 0

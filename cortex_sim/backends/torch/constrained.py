@@ -1,4 +1,4 @@
-"""Constraints on torch: weights are allowed ones after every step, whatever the optimiser."""
+"""Constraints on torch: after every step, whatever the optimiser, weights satisfy their constraints."""
 
 from __future__ import annotations
 

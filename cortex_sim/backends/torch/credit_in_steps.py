@@ -52,7 +52,7 @@ def reach_remarks(net: Network, how: Unrolled | None, y: Tensor | None) -> list[
         f"{'it' if len(found) == 1 else 'them'} do not learn: credit passes one projection per step, and the "
         f"last target is at step {_steps_back(how, judged) + 1} of "
         f"{how.steps if whole else f'its segment of {how.truncate}'}; it must be at step "
-        f"{max(found.values()) + 1} or later, so give more {'steps' if whole else 'steps to truncate'}"
+        f"{max(found.values()) + 1} or later, so {'give more steps' if whole else 'change truncate or steps'}"
     ]
 
 

@@ -1,4 +1,4 @@
-"""Batch normalisation over the presentations of all ranks: statistics, and credit through them, are summed.
+"""Batch normalisation over the presentations of all ranks: statistics, and credit through them, are combined.
 
 torch's SyncBatchNorm does the same but needs GPUs; this one works with every backend of torch.distributed.
 

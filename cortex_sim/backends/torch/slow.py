@@ -41,7 +41,7 @@ def adapt(container: nn.Module, adapting: tuple[str, ...], drives: Mapping[str, 
 
 
 def require_several(container: nn.Module, presentations: int) -> None:
-    """Refuse batches in which statistics over presentations would have a single value.
+    """Refuse batches in which statistics over presentations would be taken over a single value.
 
     Raises
     ------

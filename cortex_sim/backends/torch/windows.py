@@ -204,7 +204,7 @@ class Windows:
 
 
 def _bias_rates(net: Network, eta: Mapping[str, float]) -> dict[str, float]:
-    """η of each bias that learns: that of the first supervised projection onto it with an open window."""
+    """η of each bias that learns: of its population's first supervised input with an open window."""
     found: dict[str, float] = {}
     for p in net.driving:
         if p.name in eta and p.rule.supervised and net.populations[p.post].bias:
