@@ -125,7 +125,7 @@ def paired(ours: list[float], theirs: list[float]) -> str:
 
 
 def table(name: str) -> str:
-    """One task: score, differences from the controls and to backpropagation, rate."""
+    """One task: score, differences from the controls and from backpropagation, rate."""
     kept = OneFile(RESULTS).all()
     heads = ["credit", "score, %", *(f"minus {other}" for other in AGAINST), "learning rate"]
     lines = [f"| {' | '.join(heads)} |", "|" + "---|" * len(heads)]

@@ -88,8 +88,8 @@ def pooled(
     -----
     Levels below the one that is drawn are left as they were recorded. Variation there is already part of
     the variation between higher levels, and drawing there too would count it twice: this is Davison &
-    Hinkley's first scheme (1997, 3.8). Of n, n − 1 are drawn, since n would make the variance too small by
-    (n − 1)/n, and t has n − 1 degrees of freedom: for two animals t is 12.7, since two say little about
+    Hinkley's first scheme (1997, 3.8). Of n, n − 1 are drawn, since n would give only (n − 1)/n of the
+    variance, and t has n − 1 degrees of freedom: for two animals t is 12.7, since two say little about
     others.
     """
     _require_unique(sessions)

@@ -186,7 +186,7 @@ def score_of(
 def _above_one(evaluation: Evaluation, score: float) -> list[str]:
     if getattr(evaluation, "convention", "raw") == "raw" or score <= 1:
         return []
-    return [f"the score {score:.3f} over its ceiling is above 1: the reliability was estimated too low"]
+    return [f"the score {score:.3f} over its ceiling is above 1: the ceiling is an estimate, and was too low"]
 
 
 def table(scores: Sequence[ScoreRow]) -> str:

@@ -67,7 +67,7 @@ class Experiment:
         Time constant, in ms, of the compartments that receive credit; a mapping gives one for each top-down
         projection.
     noise : float or mapping, default 0.0
-        Standard deviation of every drive at rest, by noise; a mapping gives one for each population.
+        Standard deviation that noise gives to every drive at rest; a mapping gives one for each population.
     engine : {"batched", "synapses"}
         How brian2 runs it: by matrix products, or by brian2 ``Synapses``; both compute the same.
     start : path, State, Model or Simulation, optional

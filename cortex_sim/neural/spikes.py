@@ -29,8 +29,9 @@ class Binning:
         Relative to the alignment; a whole number of bins long. By default, all whole bins within the
         recorded time.
     align : float or str, optional
-        The time of stimulus onset on the clock of the spike times, in ms, or the name of the array (NWB:
-        column) with the onset in each trial: in ms, or in s if the name ends with "_s". By default 0.
+        The time of stimulus onset on the clock of the spike times, in ms, or the name of the array with the
+        onset in each trial: in ms, or in s if the name ends with "_s" (NWB: name of a column, always in s).
+        By default 0 (NWB: "start_time").
 
     Notes
     -----

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 Array = NDArray[Any]
 Shapes = Mapping[str, tuple[tuple[int, ...], str]]  # name to shape and kind of dtype
-SMALL_BYTES = 2**26  # size up to which an array may exceed its bytes on disk: unwritten chunks take none
+SMALL_BYTES = 2**26  # up to here an array may be larger than its bytes on disk can hold: unwritten chunks
 
 
 @dataclass(frozen=True)

@@ -65,7 +65,10 @@ def neural_data(
         )
         for label, data in data_sets(loaded, stem, window_ms, over_time, by_animal).items():
             if label in found:
-                raise DataError(f"{one}: neural data called {label} are given twice; rename one of the files")
+                raise DataError(
+                    f"{one}: neural data called {label} are given twice; rename one of the files or arrays, "
+                    "or leave one out"
+                )
             found[label] = data
     return found
 

@@ -64,7 +64,7 @@ class Evidence:
                 require_known("statistic", name, known, DataError)
             keep &= np.isin(study["statistic"].values, list(self.statistics))
         if not keep.any():
-            raise DataError(f"evidence {self}: no statistic is left; restrict them less")
+            raise DataError(f"evidence {self}: no statistic is left; select more observables or statistics")
         return self._at_snapshots(found.isel(statistic=np.flatnonzero(keep)))
 
     def _at_snapshots(self, found: xr.DataArray) -> xr.DataArray:

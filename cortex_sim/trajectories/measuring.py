@@ -86,5 +86,5 @@ CONDITIONS = (
 
 
 def stream(seed: int, *names: str) -> np.random.Generator:
-    """An independent generator for every seed and names, so that no choice depends on the order of work."""
+    """Independent generators by seed and names, so that no choice depends on the order of work."""
     return np.random.default_rng([seed, *(crc32(name.encode()) for name in names)])

@@ -91,8 +91,8 @@ class OuterProblem(Protocol):
 
         They hold ``per_life``, measurements of single inner runs by condition, which studies keep, and
         ``missing``, a list of sources that were not found. The random numbers of tests do not depend on
-        ``seed``, so that all outer loops are tested alike. ``report`` is called with one line on what is
-        being tested.
+        ``seed``, so that all outer loops are tested alike (in reinforcement they do, and inner runs differ).
+        ``report`` is called with one line on what is being tested.
         """
 
     def table(self, metrics: Mapping[str, Any]) -> tuple[str, tuple[str, ...], list[tuple[Any, ...]]]:

@@ -130,7 +130,7 @@ class _Fixed:
     gated: ClassVar[bool] = True
 
     def draw(self, seed: int) -> dict[str, np.ndarray]:
-        """None: only learning rates and schedule are trained."""
+        """Nothing: only learning rates and schedule are trained."""
         return {}
 
     def _matrix(self, rng: np.random.Generator, units: int, outputs: int) -> np.ndarray:
@@ -211,7 +211,7 @@ class Backprop:
     gated: ClassVar[bool] = True
 
     def draw(self, seed: int) -> dict[str, np.ndarray]:
-        """None: only learning rates and schedule are trained."""
+        """Nothing: only learning rates and schedule are trained."""
         return {}
 
     def fixed(self, body: Architecture, rng: np.random.Generator) -> list[np.ndarray]:
