@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
@@ -9,6 +10,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCS = ROOT / "docs"
@@ -77,20 +79,17 @@ def site(tmp_path_factory):
     pytest.importorskip("sphinx_gallery", reason="the site's packages are missing; run make docs once")
     if not (DOCS / "_static" / "mathjax").is_dir():
         pytest.skip("docs/_static/mathjax is missing; run make docs once")
-    built = tmp_path_factory.mktemp("site")
-    command = [
-        sys.executable,
-        "-m",
-        "sphinx",
-        "-W",
-        "--keep-going",
-        "-d",
-        built / "trees",
-        DOCS,
-        built / "html",
-    ]
-    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT)
-    assert done.returncode == 0, done.stderr
+    place = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        place = place.parent  # of the run: its workers share a build, which writes pages below docs/
+    built, complete = place / "site", place / "site" / "complete"
+    with FileLock(place / "site.lock"):
+        if not complete.exists():
+            command = [sys.executable, "-m", "sphinx", "-W", "--keep-going"]
+            command += ["-d", built / "trees", DOCS, built / "html"]
+            done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT)
+            assert done.returncode == 0, done.stderr
+            complete.touch()
     return built / "html"
 
 
