@@ -28,7 +28,7 @@ from cortex_sim.projection import Projection
 from cortex_sim.rules.base import Global, PerPost, PerPre, PerSynapse
 from cortex_sim.runs.files import read_tensors, write_tensors
 from cortex_sim.transfers import initial_values, parameters_of
-from cortex_sim.wiring import require_same_connections
+from cortex_sim.wiring import in_one_only, require_same_connections
 
 _log = logging.getLogger(__name__)
 
@@ -214,8 +214,7 @@ def _require_same_populations(kept: Network, net: Network) -> None:
     for name in {**kept.populations, **net.populations}:
         ours, theirs = kept.populations.get(name), net.populations.get(name)
         if ours is None or theirs is None:
-            where = f"network {net.name}" if ours is None else f"the state of network {kept.name}"
-            raise BuildError(f"population {name}: is only in {where}; give the state of the same network")
+            raise in_one_only(f"population {name}", ours is None, kept, net)
         if not same_map(ours.normaliser, theirs.normaliser):
             raise BuildError(
                 f"population {name}: has normaliser {theirs.normaliser!r} in network {net.name}, but "

@@ -178,10 +178,15 @@ def require_same_connections(kept: Wiring, net: Wiring) -> None:
         if any(p.is_top_down for p in (ours, theirs) if p is not None):
             continue
         if ours is None or theirs is None:
-            where = f"network {net.name}" if ours is None else f"the state of network {kept.name}"
-            raise BuildError(f"projection {name}: is only in {where}; give the state of the same network")
+            raise in_one_only(f"projection {name}", ours is None, kept, net)
         if not same_map(ours.connector, theirs.connector):
             raise BuildError(
                 f"projection {name}: is {theirs.connector!r} in network {net.name}, but {ours.connector!r} "
                 "in the state; give the state of the same network"
             )
+
+
+def in_one_only(what: str, in_network: bool, kept: Wiring, net: Wiring) -> BuildError:
+    """The error for a part that only the network has, or only the network that its state is from."""
+    where = f"network {net.name}" if in_network else f"the state of network {kept.name}"
+    return BuildError(f"{what}: is only in {where}; give the state of the same network")
